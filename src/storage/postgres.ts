@@ -5,7 +5,9 @@ import { migrate } from './migrate.ts';
 import type { Schema } from './schema.ts';
 
 const INT8 = 20;
-const SERIALIZATION_FAILURE = new Set(['40001', '40P01']);
+/** two servers met at one key: on the second run the row is there and is recognised */
+const UNIQUE_VIOLATION = '23505';
+const RETRIED = new Set(['40001', '40P01', UNIQUE_VIOLATION]);
 const MAX_ATTEMPTS = 5;
 
 /**
@@ -37,7 +39,7 @@ const retrying = async <T>(run: () => Promise<T>): Promise<T> => {
     try {
       return await run();
     } catch (error) {
-      if (attempt >= MAX_ATTEMPTS || !SERIALIZATION_FAILURE.has((error as { code?: string }).code ?? '')) throw error;
+      if (attempt >= MAX_ATTEMPTS || !RETRIED.has((error as { code?: string }).code ?? '')) throw error;
     }
   }
 };

@@ -68,7 +68,11 @@ export const openSqlite = async (path: string): Promise<Database> => {
 };
 
 /** kysely begins DEFERRED; a second process (the command line) could then make an upgrade fail. IMMEDIATE queues instead. */
-const immediate = <T>(writer: Kysely<Schema>, file: DatabaseSync, work: (tx: ReturnType<typeof asTx>) => Promise<T>): Promise<T> =>
+const immediate = <T>(
+  writer: Kysely<Schema>,
+  file: DatabaseSync,
+  work: (tx: ReturnType<typeof asTx>) => Promise<T>,
+): Promise<T> =>
   writer.transaction().execute(async (transaction) => {
     file.exec('COMMIT; BEGIN IMMEDIATE');
     return work(asTx(transaction));

@@ -82,13 +82,20 @@ export interface InstanceAttributes {
 }
 
 export type AddOutcome =
-  | { readonly kind: 'added'; readonly studyIsNew: boolean; readonly patient: string }
+  | { readonly kind: 'added'; readonly studyIsNew: boolean; readonly patient: string; readonly imagingStudy: string }
   /** the same bytes are already here */
-  | { readonly kind: 'identical'; readonly patient: string }
+  | { readonly kind: 'identical'; readonly patient: string; readonly imagingStudy: string }
   /** the SOP Instance UID is taken by other bytes, or lies in another study or series */
   | { readonly kind: 'conflict' }
   /** the study belongs to another patient, or the caller may not add to this patient or study */
   | { readonly kind: 'foreign' };
+
+/** What the sender may do: its scopes say whether it may begin studies (`c`) or add to them (`u`), and whose. */
+export interface StorePermission {
+  readonly restriction: Restriction;
+  readonly mayCreate: boolean;
+  readonly mayUpdate: boolean;
+}
 
 export type Level = 'study' | 'series' | 'instance';
 
@@ -160,7 +167,7 @@ export interface Selection {
 /** The index of studies: what was stored, where, and how it is found. */
 export interface StudyIndex {
   /** Adds or recognises instances, counts them, and leaves one outbox row per study. One outcome for each, in order. */
-  readonly add: (tx: Tx, instances: readonly NewInstance[], restriction: Restriction) => Promise<AddOutcome[]>;
+  readonly add: (tx: Tx, instances: readonly NewInstance[], permission: StorePermission) => Promise<AddOutcome[]>;
   /** Rows in a stable order; `more` when a further row exists beyond the page. */
   readonly search: (query: StudyQuery, restriction: Restriction) => Promise<{ rows: Found[]; more: boolean }>;
   /** undefined when the study is absent or hidden */
@@ -169,4 +176,15 @@ export interface StudyIndex {
   readonly instances: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceRow>;
   /** DICOM JSON texts in the same order */
   readonly metadata: (selection: Selection, restriction: Restriction) => AsyncGenerator<{ row: InstanceRow; json: string }>;
+}
+
+/** Work that a commit owes; it survives any crash until it is settled in the transaction that did it. */
+export interface Outbox {
+  /** @param dueAt ms; a later call for the same subject moves it */
+  readonly owe: (tx: Tx, topic: string, subject: string, revision: number, dueAt: number) => Promise<void>;
+  readonly due: (topic: string, limit: number) => Promise<{ readonly subject: string; readonly revision: number }[]>;
+  /** takes the debt away unless a newer revision owes again */
+  readonly settle: (tx: Tx, topic: string, subject: string, revision: number) => Promise<void>;
+  /** the debt of one subject, for a reader that must not see a stale state */
+  readonly owed: (topic: string, subject: string) => Promise<number | undefined>;
 }

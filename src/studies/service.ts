@@ -1,5 +1,5 @@
 import type { Restriction } from '../kernel/restriction.ts';
-import type { Found, InstanceRow, Selection, StudyQuery, StudyRow } from './ports.ts';
+import type { Found, InstanceRow, Selection, StorePermission, StudyQuery, StudyRow } from './ports.ts';
 
 /** How one instance of a store request ended. Failures are data, not exceptions (PS3.18 §10.5.3). */
 export type StoreResult =
@@ -48,7 +48,7 @@ export interface Reception {
 /** What the front ends ask of the studies room. */
 export interface Studies {
   /** @param onlyStudy instances of another study fail (PS3.18 §10.5.1, POST to /studies/{study}) */
-  readonly receive: (options: { onlyStudy: string | undefined; restriction: Restriction }) => Reception;
+  readonly receive: (options: { onlyStudy: string | undefined } & StorePermission) => Reception;
   readonly search: (query: StudyQuery, restriction: Restriction) => Promise<{ rows: Found[]; more: boolean }>;
   readonly study: (studyInstanceUid: string, restriction: Restriction) => Promise<StudyRow | undefined>;
   readonly instances: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceRow>;

@@ -90,12 +90,12 @@ interface InstanceMetadataTable {
   json: string;
 }
 
-/** What a commit leaves for later work: read and deleted in the transaction that does the work. */
+/** What a commit leaves for later work: at most one row per topic and subject, taken away in the transaction that did the work. */
 interface OutboxTable {
-  id: Generated<number>;
   topic: string;
   subject: string;
-  payload: string;
+  /** state of the subject the work is owed for; a newer one survives the settling of an older */
+  revision: number;
   created_at: number;
   due_at: number;
 }
@@ -134,6 +134,7 @@ export const STUDIES_DDL: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS instance_study ON instance(study)`,
   `CREATE INDEX IF NOT EXISTS instance_pack ON instance(pack)`,
   `CREATE TABLE IF NOT EXISTS instance_metadata(instance $INT PRIMARY KEY, json $TEXT NOT NULL)`,
-  `CREATE TABLE IF NOT EXISTS outbox(id $ID, topic $TEXT NOT NULL, subject $TEXT NOT NULL, payload $TEXT NOT NULL, created_at $INT NOT NULL, due_at $INT NOT NULL)`,
-  `CREATE INDEX IF NOT EXISTS outbox_topic ON outbox(topic, due_at, id)`,
+  `CREATE TABLE IF NOT EXISTS outbox(topic $TEXT NOT NULL, subject $TEXT NOT NULL, revision $INT NOT NULL, created_at $INT NOT NULL, due_at $INT NOT NULL,
+    PRIMARY KEY(topic, subject))`,
+  `CREATE INDEX IF NOT EXISTS outbox_due ON outbox(topic, due_at)`,
 ];
