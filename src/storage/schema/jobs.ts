@@ -17,13 +17,10 @@ interface JobTable {
   input: string;
   study_revision: number;
   attempts: number;
-  crashes: number;
   fence: number;
   lease_until: number;
   due_at: number;
   failure: string;
-  /** JSON of the produced result until it is published */
-  output: string;
   created_at: number;
   updated_at: number;
 }
@@ -35,8 +32,8 @@ export interface JobTables {
 export const JOBS_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS job(id $ID, key $TEXT NOT NULL UNIQUE, study_uid $TEXT NOT NULL, patient $TEXT NOT NULL, model $TEXT NOT NULL,
     model_version $TEXT NOT NULL, model_digest $TEXT NOT NULL, rule $TEXT NOT NULL, purpose $TEXT NOT NULL, state $TEXT NOT NULL, priority $INT NOT NULL,
-    input $TEXT NOT NULL, study_revision $INT NOT NULL, attempts $INT NOT NULL, crashes $INT NOT NULL, fence $INT NOT NULL, lease_until $INT NOT NULL,
-    due_at $INT NOT NULL, failure $TEXT NOT NULL, output $TEXT NOT NULL, created_at $INT NOT NULL, updated_at $INT NOT NULL)`,
+    input $TEXT NOT NULL, study_revision $INT NOT NULL, attempts $INT NOT NULL, fence $INT NOT NULL, lease_until $INT NOT NULL,
+    due_at $INT NOT NULL, failure $TEXT NOT NULL, created_at $INT NOT NULL, updated_at $INT NOT NULL)`,
   `CREATE INDEX IF NOT EXISTS job_state ON job(state, priority, due_at, id)`,
   `CREATE INDEX IF NOT EXISTS job_study ON job(study_uid)`,
   `CREATE INDEX IF NOT EXISTS job_patient ON job(patient)`,
