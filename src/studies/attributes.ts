@@ -1,4 +1,4 @@
-import { type DicomJson, numberOf, textOf } from '../dicom/json.ts';
+import { type DicomJson, numberOf, stringifyDataset, textOf } from '../dicom/json.ts';
 import { searchName, searchText } from './normalise.ts';
 import type { InstanceAttributes } from './ports.ts';
 
@@ -53,7 +53,7 @@ const pick = (dataset: DicomJson, tags: readonly string[]): string => {
     const element = dataset[tag];
     if (element) picked[tag] = element;
   }
-  return JSON.stringify(picked);
+  return stringifyDataset(picked);
 };
 
 const whole = (dataset: DicomJson, tag: string): number | undefined => {

@@ -1,4 +1,5 @@
 import { createHeaderReader, type DicomHeader } from '../dicom/header.ts';
+import { stringifyDataset } from '../dicom/json.ts';
 import { asFault, type Fault } from '../kernel/fault.ts';
 import type { Transactor } from '../kernel/transaction.ts';
 import { attributesOf } from './attributes.ts';
@@ -111,7 +112,7 @@ const newInstance = (header: DicomHeader, { location, sha256 }: Awaited<ReturnTy
   transferSyntaxUid: header.transferSyntaxUid,
   location,
   sha256,
-  metadata: JSON.stringify(header.dataset),
+  metadata: stringifyDataset(header.dataset),
   attributes: attributesOf(header.dataset),
 });
 
