@@ -85,6 +85,8 @@ interface Open {
   readonly end: number;
   readonly dataset: DicomJson;
   readonly items: DicomJson[];
+  /** of a sequence: gets its Value with the first item */
+  readonly element?: { Value?: DicomJson[] };
   readonly path: string;
   readonly explicit: boolean;
   readonly bigEndian: boolean;
@@ -169,7 +171,7 @@ export const createDatasetWalker = ({ offset, explicit, bigEndian, limits }: Wal
     const end = length === UNDEFINED ? Number.POSITIVE_INFINITY : position + length;
     if (end !== Number.POSITIVE_INFINITY && end > context.end) throw malformed('An item reaches beyond its sequence');
     const item: DicomJson = {};
-    context.items.push(item);
+    if (context.items.push(item) === 1) context.element!.Value = context.items;
     open({ ...context, kind: 'dataset', end, dataset: item, items: [], path: `${context.path}/${context.items.length}/` });
     close();
     return true;
@@ -210,11 +212,12 @@ export const createDatasetWalker = ({ offset, explicit, bigEndian, limits }: Wal
     if (end !== Number.POSITIVE_INFINITY && end > context.end) throw malformed('A sequence reaches beyond the item it lies in');
     const items: DicomJson[] = [];
     const name = hex(tag);
-    context.dataset[name] ??= { vr: 'SQ', ...(length === 0 ? {} : { Value: items }) };
+    const element: { vr: string; Value?: DicomJson[] } = { vr: 'SQ' };
+    if (!(name in context.dataset)) context.dataset[name] = element;
     const reading = wasUnknown
       ? { explicit: false, bigEndian: false }
       : { explicit: context.explicit, bigEndian: context.bigEndian };
-    open({ kind: 'sequence', end, dataset: {}, items, path: context.path + name, decode: context.decode, ...reading });
+    open({ kind: 'sequence', end, dataset: {}, items, element, path: context.path + name, decode: context.decode, ...reading });
     close();
   };
 
