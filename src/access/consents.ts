@@ -1,6 +1,5 @@
 import type { Consent, FhirResource } from 'fhir/r4';
-import { type CompiledConsents, compileConsents } from '../consent/compile.ts';
-import type { ConsentDecision, ConsentPolicy } from '../consent/decide.ts';
+import { type CompiledConsents, type ConsentDecision, type ConsentPolicy, compileConsents } from '../consent/decide.ts';
 import { factsOf } from '../consent/facts.ts';
 import type { Judged } from '../kernel/restriction.ts';
 
