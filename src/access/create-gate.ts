@@ -41,6 +41,7 @@ export const createGate = ({ tokens, consents, ownActors, matches }: GateDeps): 
       type,
       interaction,
       restriction: restrictionOf(principal, confined, filters, standing),
+      confinedTo: confined,
       admits: (resource, patients) =>
         (confined === undefined || (patients.length > 0 && patients.every((patient) => patient === confined))) &&
         (filters === undefined || filters.some((query) => matches(resource, query))),

@@ -8,6 +8,8 @@ export interface View {
   readonly type: string;
   readonly interaction: Interaction;
   readonly restriction: Restriction;
+  /** logical id of the only Patient the scopes speak of; undefined = not confined to one */
+  readonly confinedTo: string | undefined;
   /** Whether a resource (as stored, or about to be stored) lies within the scopes; consent is not asked for writing. `patients` = its compartments. */
   readonly admits: (resource: Judged, patients: readonly string[]) => boolean;
 }

@@ -254,7 +254,13 @@ const insertInstances = async (
     const ids = new Map(inserted.map((row) => [row.uid, row.id]));
     await db
       .insertInto('instance_metadata')
-      .values(page.map(({ instance }) => ({ instance: ids.get(instance.sopInstanceUid)!, json: instance.metadata })))
+      .values(
+        page.map(({ instance }) => ({
+          instance: ids.get(instance.sopInstanceUid)!,
+          json: instance.metadata,
+          bulk: JSON.stringify(instance.bulk),
+        })),
+      )
       .execute();
   }
 };

@@ -1,7 +1,8 @@
 import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
+import type { BulkValue } from '../dicom/header.ts';
 import type { Restriction } from '../kernel/restriction.ts';
 import { judgedStudy } from '../studies/judged.ts';
-import type { Found, InstanceRow, Level, Selection, StudyIndex, StudyQuery } from '../studies/ports.ts';
+import type { Found, InstanceMetadata, InstanceRow, Level, Selection, StudyIndex, StudyQuery } from '../studies/ports.ts';
 import type { Database } from './database.ts';
 import type { Schema } from './schema.ts';
 import { COLUMNS, condition, restricted } from './study-conditions.ts';
@@ -122,14 +123,17 @@ export const createStudySearch = (database: Database): Omit<StudyIndex, 'add'> =
     for (const row of await list(selection, restriction)) yield instanceRow(row);
   }
 
-  async function* metadata(selection: Selection, restriction: Restriction): AsyncGenerator<{ row: InstanceRow; json: string }> {
+  async function* metadata(selection: Selection, restriction: Restriction): AsyncGenerator<InstanceMetadata> {
     const rows = await list(selection, restriction);
     for (let first = 0; first < rows.length; first += PAGE) {
       const page = rows.slice(first, first + PAGE);
       const keys = page.map((row) => row.instance_key);
       const texts = await reader.selectFrom('instance_metadata').selectAll().where('instance', 'in', keys).execute();
-      const byKey = new Map(texts.map((text) => [text.instance, text.json]));
-      for (const row of page) yield { row: instanceRow(row), json: byKey.get(row.instance_key)! };
+      const byKey = new Map(texts.map((text) => [text.instance, text]));
+      for (const row of page) {
+        const text = byKey.get(row.instance_key)!;
+        yield { row: instanceRow(row), json: text.json, bulk: JSON.parse(text.bulk) as BulkValue[] };
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import type { BulkValue } from '../dicom/header.ts';
 import type { Restriction } from '../kernel/restriction.ts';
 import type { Tx } from '../kernel/transaction.ts';
 
@@ -46,6 +47,7 @@ export interface NewInstance {
   readonly sha256: Buffer;
   /** DICOM JSON text of the whole dataset, bulk data as paths */
   readonly metadata: string;
+  readonly bulk: readonly BulkValue[];
   readonly attributes: InstanceAttributes;
 }
 
@@ -157,6 +159,13 @@ export interface Found {
   readonly instance: InstanceRow | undefined;
 }
 
+/** The dataset of an instance as DICOM JSON text, and where the values lie that are not in it. */
+export interface InstanceMetadata {
+  readonly row: InstanceRow;
+  readonly json: string;
+  readonly bulk: readonly BulkValue[];
+}
+
 /** The part of a study a path names. */
 export interface Selection {
   readonly studyInstanceUid: string;
@@ -175,7 +184,7 @@ export interface StudyIndex {
   /** Instances of a selection in series and instance number order, a page at a time; nothing when absent or hidden */
   readonly instances: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceRow>;
   /** DICOM JSON texts in the same order */
-  readonly metadata: (selection: Selection, restriction: Restriction) => AsyncGenerator<{ row: InstanceRow; json: string }>;
+  readonly metadata: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceMetadata>;
 }
 
 /** Work that a commit owes; it survives any crash until it is settled in the transaction that did it. */

@@ -113,6 +113,7 @@ const newInstance = (header: DicomHeader, { location, sha256 }: Awaited<ReturnTy
   location,
   sha256,
   metadata: stringifyDataset(header.dataset),
+  bulk: header.bulk,
   attributes: attributesOf(header.dataset),
 });
 

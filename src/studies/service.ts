@@ -1,5 +1,5 @@
 import type { Restriction } from '../kernel/restriction.ts';
-import type { Found, InstanceRow, Selection, StorePermission, StudyQuery, StudyRow } from './ports.ts';
+import type { Found, InstanceMetadata, InstanceRow, Selection, StorePermission, StudyQuery, StudyRow } from './ports.ts';
 
 /** How one instance of a store request ended. Failures are data, not exceptions (PS3.18 §10.5.3). */
 export type StoreResult =
@@ -52,7 +52,7 @@ export interface Studies {
   readonly search: (query: StudyQuery, restriction: Restriction) => Promise<{ rows: Found[]; more: boolean }>;
   readonly study: (studyInstanceUid: string, restriction: Restriction) => Promise<StudyRow | undefined>;
   readonly instances: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceRow>;
-  readonly metadata: (selection: Selection, restriction: Restriction) => AsyncGenerator<{ row: InstanceRow; json: string }>;
+  readonly metadata: (selection: Selection, restriction: Restriction) => AsyncGenerator<InstanceMetadata>;
   /** The Part 10 bytes as received. */
   readonly bytes: (row: InstanceRow, start?: number, end?: number) => AsyncGenerator<Buffer>;
 }

@@ -88,6 +88,8 @@ interface InstanceMetadataTable {
   instance: number;
   /** full DICOM JSON text; BulkDataURI values are paths relative to the instance */
   json: string;
+  /** JSON list of values that are not in the text: { path, vr, offset, length } */
+  bulk: string;
 }
 
 /** What a commit leaves for later work: at most one row per topic and subject, taken away in the transaction that did the work. */
@@ -133,7 +135,7 @@ export const STUDIES_DDL: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS instance_series ON instance(series, number, uid)`,
   `CREATE INDEX IF NOT EXISTS instance_study ON instance(study)`,
   `CREATE INDEX IF NOT EXISTS instance_pack ON instance(pack)`,
-  `CREATE TABLE IF NOT EXISTS instance_metadata(instance $INT PRIMARY KEY, json $TEXT NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS instance_metadata(instance $INT PRIMARY KEY, json $TEXT NOT NULL, bulk $TEXT NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS outbox(topic $TEXT NOT NULL, subject $TEXT NOT NULL, revision $INT NOT NULL, created_at $INT NOT NULL, due_at $INT NOT NULL,
     PRIMARY KEY(topic, subject))`,
   `CREATE INDEX IF NOT EXISTS outbox_due ON outbox(topic, due_at)`,
