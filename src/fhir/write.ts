@@ -71,8 +71,10 @@ const answer = (context: Context, stored: StoredResource, created: boolean): voi
   const { request, response, base } = context;
   const location = `${base}/${stored.type}/${stored.id}/_history/${stored.versionId}`;
   const headers = created ? { Location: location } : {};
-  if (!/return=minimal/.test(String(request.headers.prefer ?? '')))
-    return sendResource(context, stored, created ? 201 : 200, headers);
+  if (!/return=minimal/.test(String(request.headers.prefer ?? ''))) {
+    sendResource(context, stored, created ? 201 : 200, headers);
+    return;
+  }
   response.writeHead(created ? 201 : 200, {
     ...headers,
     ETag: `W/"${stored.versionId}"`,
