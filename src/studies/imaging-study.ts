@@ -1,4 +1,5 @@
 import type { ImagingStudy, ImagingStudySeries } from 'fhir/r4';
+import { withoutControlCharacters } from '../dicom/control-characters.ts';
 import { type DicomJson, numberOf, textOf } from '../dicom/json.ts';
 import { accessionIdentifier, studyIdentifier } from './identifiers.ts';
 import { dicomDateTime } from './judged.ts';
@@ -13,9 +14,7 @@ const modalityCoding = (modality: string) => ({ system: DCM, code: /^[A-Z0-9_]{1
 const unsigned = (value: number | undefined): number | undefined =>
   value !== undefined && value >= 0 && value <= 2_147_483_647 ? value : undefined;
 
-const text = (dataset: DicomJson, tag: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are what R4 strings must not hold
-  (textOf(dataset, tag) ?? '').replace(/[\u0000-\u001f\u007f]/g, ' ').trim();
+const text = (dataset: DicomJson, tag: string): string => withoutControlCharacters(textOf(dataset, tag) ?? '', ' ').trim();
 
 export interface SeriesContent {
   readonly row: SeriesRow;

@@ -1,4 +1,5 @@
 import type { HumanName, Patient } from 'fhir/r4';
+import { withoutControlCharacters } from '../dicom/control-characters.ts';
 import { dicomDateTime } from './judged.ts';
 
 const REPRESENTATION = 'http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation';
@@ -15,9 +16,7 @@ export interface PatientFacts {
 }
 
 /** R4 string: no control characters but tab and line ends, nothing empty. */
-const printable = (text: string | undefined): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are what R4 strings must not hold
-  (text ?? '').replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '').trim();
+const printable = (text: string | undefined): string => withoutControlCharacters(text ?? '').trim();
 
 const humanName = (group: string | undefined, representation: string | undefined): HumanName[] => {
   const [family, given, middle, prefix, suffix] = printable(group)
