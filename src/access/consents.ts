@@ -1,16 +1,8 @@
-import type { Consent, FhirResource } from 'fhir/r4';
+import type { FhirResource } from 'fhir/r4';
 import { type CompiledConsents, type ConsentDecision, type ConsentPolicy, compileConsents } from '../consent/decide.ts';
 import { factsOf } from '../consent/facts.ts';
+import type { ConsentSource } from '../consent/ports.ts';
 import type { Judged } from '../kernel/restriction.ts';
-
-/** Where Consents are kept; every write of one moves `head`, so that a change is seen by the next request on every server. */
-export interface ConsentSource {
-  readonly head: () => Promise<number>;
-  /** patients whose consents changed after `since`, and the head that list reaches */
-  readonly changed: (since: number) => Promise<{ readonly patients: readonly string[]; readonly head: number }>;
-  /** every version in force of one patient's consents */
-  readonly of: (patient: string) => Promise<readonly Consent[]>;
-}
 
 /** Who asks for what: two askers with equal profiles see the same. */
 export interface Asker {
@@ -31,8 +23,8 @@ export interface Standing {
 
 export interface ConsentJudge {
   readonly standing: (asker: Asker) => Promise<Standing>;
-  /** One decision about one patient's data, for a job or a single record of a decision. */
-  readonly decide: (asker: Asker, patient: string, resource: Judged) => Promise<ConsentDecision>;
+  /** One decision about one patient's data: about a resource, or the request as a whole. */
+  readonly decide: (asker: Asker, patient: string, resource?: Judged) => Promise<ConsentDecision>;
 }
 
 interface Deps {
@@ -126,9 +118,8 @@ export const createConsentJudge = ({ source, policy, now }: Deps): ConsentJudge 
     },
     decide: async (asker, patient, resource) => {
       const consents = await source.of(patient);
-      return compileConsents(consents, { at: now(), patient: [`Patient/${patient}`], ...asker }, policy).judge(
-        factsOf(resource as FhirResource),
-      );
+      const compiled = compileConsents(consents, { at: now(), patient: [`Patient/${patient}`], ...asker }, policy);
+      return resource ? compiled.judge(factsOf(resource as FhirResource)) : compiled.overall();
     },
   };
 };

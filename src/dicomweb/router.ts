@@ -107,7 +107,9 @@ export const createDicomweb = (deps: DicomwebDeps): Router => {
   const nowhere: Handler = async () => {
     throw new Fault('unknown', 'No such resource');
   };
-  router.use((request: Request, response: Response) => handle({ path: '/', methods: { [request.method]: nowhere } })(request, response));
+  router.use((request: Request, response: Response) =>
+    handle({ path: '/', methods: { [request.method]: nowhere } })(request, response),
+  );
   return router;
 };
 

@@ -50,7 +50,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
 const personName = (source: DicomJson, tag: string): string => {
   const name = source[tag]?.Value?.[0] as { Alphabetic?: string; Ideographic?: string; Phonetic?: string } | undefined;
   return withoutControlCharacters([name?.Alphabetic ?? '', name?.Ideographic ?? '', name?.Phonetic ?? ''].join('='))
-    .replaceAll('\', '')
+    .replaceAll('\\', '')
     .replace(/=+$/, '');
 };
 
@@ -63,7 +63,8 @@ const patientAndStudy = (source: DicomJson): DicomKeywords => {
     const value = (textOf(source, tag) ?? '').trim();
     const usable =
       value !== '' &&
-      !value.includes('\\') && !hasControlCharacters(value) &&
+      !value.includes('\\') &&
+      !hasControlCharacters(value) &&
       (FORMS[keyword]?.test(value) ?? true) &&
       (keyword !== 'StudyInstanceUID' || isUid(value));
     if (usable) copied[keyword] = value;

@@ -12,8 +12,9 @@ const SET_ASIDE = 'unindexed';
 
 interface PackOptions {
   readonly directory: string;
-  /** undefined = objects are written in the clear (disk encryption is then the operator's) */
-  readonly keys: KeyWrapper | undefined;
+  readonly keys: KeyWrapper;
+  /** false = new objects are written in the clear (disk encryption is then the operator's) */
+  readonly seal: boolean;
   readonly clock: Clock;
 }
 
@@ -32,11 +33,12 @@ export interface Packs extends BlobStore {
 }
 
 /** Files of a folder tree as the blob store (the default of `ISTHMUS_BLOBS`). */
-export const createPacks = async ({ directory, keys, clock }: PackOptions): Promise<Packs> => {
+export const createPacks = async ({ directory, keys, seal, clock }: PackOptions): Promise<Packs> => {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = openFiles(directory);
   return {
-    batch: () => createBatch(directory, new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/'), keys),
+    batch: () =>
+      createBatch(directory, new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/'), seal ? keys : undefined),
     read: (location, start = 0, end = location.length) =>
       readObject(files, keys, location, start, Math.min(end, location.length)),
     recover: (newest, isIndexed) => recover(directory, newest, isIndexed),
@@ -95,14 +97,13 @@ const readExactly = async (file: FileHandle, position: number, length: number): 
 
 async function* readObject(
   files: Files,
-  keys: KeyWrapper | undefined,
+  keys: KeyWrapper,
   location: BlobLocation,
   start: number,
   end: number,
 ): AsyncGenerator<Buffer> {
   const sealed = location.wrappedKey.length > 0;
-  if (sealed && !keys) throw new Error('the object is encrypted and no key is configured');
-  const key = sealed ? keys!.unwrap(location.wrappedKey) : undefined;
+  const key = sealed ? keys.unwrap(location.wrappedKey) : undefined;
   const stride = FRAME_BYTES + (sealed ? TAG_BYTES : 0);
   const frames = Math.ceil(location.length / FRAME_BYTES);
   for (let frame = Math.floor(start / FRAME_BYTES); frame * FRAME_BYTES < end; frame += READ_FRAMES) {

@@ -104,7 +104,7 @@ const take = async (bytes: AsyncIterable<Buffer>, writer: BlobWriter): Promise<{
   }
 };
 
-const newInstance = (header: DicomHeader, { location, sha256 }: Awaited<ReturnType<BlobWriter['end']>>): NewInstance => ({
+export const newInstance = (header: DicomHeader, { location, sha256 }: Awaited<ReturnType<BlobWriter['end']>>): NewInstance => ({
   studyInstanceUid: header.studyInstanceUid,
   seriesInstanceUid: header.seriesInstanceUid,
   sopInstanceUid: header.sopInstanceUid,
