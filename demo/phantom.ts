@@ -36,7 +36,8 @@ const random = (seed: string): (() => number) => {
 
 type Tissue = 'air' | 'body' | 'lung' | 'airway' | 'bone' | 'table';
 
-const inside = (x: number, y: number, cx: number, cy: number, rx: number, ry: number): boolean => ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1;
+const inside = (x: number, y: number, cx: number, cy: number, rx: number, ry: number): boolean =>
+  ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1;
 
 /** Geometry of a chest, in shares of the field: x to the patient's left, y to the back, z from the apex down. */
 const tissueAt = (x: number, y: number, z: number): Tissue => {
@@ -44,11 +45,21 @@ const tissueAt = (x: number, y: number, z: number): Tissue => {
   if (!inside(x, y, 0.5, 0.5, 0.46, 0.36)) return 'air';
   if (z < 0.3 && inside(x, y, 0.5, 0.42, 0.025, 0.025)) return 'airway';
   const reach = z < 0.08 || z > 0.92 ? 0 : Math.sqrt(1 - ((z - 0.55) / 0.48) ** 2);
-  if (reach > 0.05 && (inside(x, y, 0.29, 0.5, 0.15 * reach, 0.26 * reach) || inside(x, y, 0.71, 0.5, 0.15 * reach, 0.26 * reach))) return 'lung';
+  if (
+    reach > 0.05 &&
+    (inside(x, y, 0.29, 0.5, 0.15 * reach, 0.26 * reach) || inside(x, y, 0.71, 0.5, 0.15 * reach, 0.26 * reach))
+  )
+    return 'lung';
   return inside(x, y, 0.5, 0.74, 0.05, 0.05) ? 'bone' : 'body';
 };
 
-const MEAN_HU: Readonly<Record<Exclude<Tissue, 'lung'>, number>> = { air: -1000, body: 40, airway: -1000, bone: 400, table: -300 };
+const MEAN_HU: Readonly<Record<Exclude<Tissue, 'lung'>, number>> = {
+  air: -1000,
+  body: 40,
+  airway: -1000,
+  bone: 400,
+  table: -300,
+};
 
 /**
  * A chest CT whose emphysema index is known: soft tissue, spine, two lungs, a windpipe that ends above them, a table and air.
@@ -79,9 +90,26 @@ export const chestPhantom = (options: PhantomOptions): Phantom => {
         pixels.writeUInt16LE(Math.max(0, Math.round(hu) - INTERCEPT), (row * size + column) * 2);
       }
     }
-    datasets.push(dataset({ slice, pixels, spacing, pixel, size, patientId, studyInstanceUid, seriesInstanceUid, frameOfReference, sopInstanceUid: seededUid(seed, 'instance', String(slice)) }));
+    datasets.push(
+      dataset({
+        slice,
+        pixels,
+        spacing,
+        pixel,
+        size,
+        patientId,
+        studyInstanceUid,
+        seriesInstanceUid,
+        frameOfReference,
+        sopInstanceUid: seededUid(seed, 'instance', String(slice)),
+      }),
+    );
   }
-  return { studyInstanceUid, datasets, truth: { laa950: (100 * below) / lung, lungVolumeMl: (lung * pixel * pixel * spacing) / 1000 } };
+  return {
+    studyInstanceUid,
+    datasets,
+    truth: { laa950: (100 * below) / lung, lungVolumeMl: (lung * pixel * pixel * spacing) / 1000 },
+  };
 };
 
 interface SliceFacts {

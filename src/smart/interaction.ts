@@ -41,7 +41,7 @@ const clientName = async (provider: Provider, details: Details): Promise<string>
 
 const askedScopes = async (provider: Provider, details: Details) => {
   const client = await provider.Client.find(String(details.params.client_id));
-  return allowedScopes(String(details.params.scope ?? ''), client?.smartScopes as string | undefined, false);
+  return allowedScopes(String(details.params.scope ?? ''), client?.smart_scopes as string | undefined, false);
 };
 
 /** Sign-in and consent pages of a launch. */
@@ -118,7 +118,7 @@ export const createInteraction = (deps: InteractionDeps): Router => {
     launch.addResourceScope(`${deps.baseUrl}/fhir`, scopeText(picked));
     const grantId = await launch.save();
     const client = await provider.Client.find(clientId);
-    const purposes = String(client?.smartPurposes ?? '')
+    const purposes = String(client?.smart_purposes ?? '')
       .split(' ')
       .filter((purpose) => purpose !== '');
     await store.saveContext(grantId, {

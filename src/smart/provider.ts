@@ -39,7 +39,7 @@ const resourceServer = (fhir: string): NonNullable<NonNullable<Configuration['fe
   getResourceServerInfo: async (ctx, resource, client) => {
     if (resource !== fhir) throw new errors.InvalidTarget();
     const isBackend = ctx.oidc.params?.grant_type === 'client_credentials';
-    const allowed = allowedScopes(askedScope(ctx), client.smartScopes as string | undefined, isBackend);
+    const allowed = allowedScopes(askedScope(ctx), client.smart_scopes as string | undefined, isBackend);
     if (isBackend && allowed.length === 0)
       throw new errors.InvalidScope('no requested scope is registered for this client', String(ctx.oidc.params?.scope ?? ''));
     return {
@@ -144,7 +144,7 @@ export const createProvider = ({ baseUrl, store, accounts, keys, onRevocation }:
     assertJwtClientAuthClaimsAndHeader: checkAssertion,
     fetch: (url, options) => globalThis.fetch(url as URL, { ...(options as RequestInit), redirect: 'error' }) as never,
     clientBasedCORS: (_ctx, origin, client) =>
-      [...(client.redirectUris ?? []), ...((client.allowedOrigins as string[] | undefined) ?? [])].some(
+      [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
         (url) => URL.parse(url)?.origin === origin,
       ),
     interactions: { url: (_ctx, interaction) => `/oidc/interaction/${interaction.uid}` },

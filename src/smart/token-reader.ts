@@ -32,7 +32,7 @@ export const createTokenReader = (provider: Provider, store: GrantStore, fhirBas
     if (grantId !== undefined && (!context || !(await provider.Grant.find(grantId)))) return undefined;
     const fhirUser = context?.fhirUser ?? (extra?.fhirUser as string | undefined);
     const purposes =
-      context?.purposes ?? (words(extra?.purposes).length > 0 ? words(extra?.purposes) : words(client.smartPurposes));
+      context?.purposes ?? (words(extra?.purposes).length > 0 ? words(extra?.purposes) : words(client.smart_purposes));
     return {
       subject: accountId ?? found.clientId!,
       clientId: found.clientId!,
@@ -40,7 +40,7 @@ export const createTokenReader = (provider: Provider, store: GrantStore, fhirBas
       scopes: parseScopes(found.scope),
       patient: context?.patient ?? (extra?.patient as string | undefined),
       purposes: purposes.length > 0 ? purposes : [TREAT],
-      actors: [...(fhirUser ? [fhirUser] : []), `Device/${found.clientId}`, ...words(client.smartActors)],
+      actors: [...(fhirUser ? [fhirUser] : []), `Device/${found.clientId}`, ...words(client.smart_actors)],
       tokenTail: token.slice(-32),
     };
   };
