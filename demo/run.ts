@@ -84,10 +84,10 @@ const walk = async (baseUrl: string, config: Parameters<typeof asOperator>[0]): 
     say(`     ${resource!.code.text?.padEnd(40)} ${quantity.value!.toFixed(2).padStart(9)} ${quantity.unit}${known}`);
   }
   const sr = report.identifier![0]!.value!.replace('urn:oid:', '');
-  say(`5. where it is (with a token: npx isthmus token, ISTHMUS_DATA=${config.data})
+  say(`5. where it is (another token: ISTHMUS_DATA=${config.data} npx isthmus token --scope "system/*.rs"; the viewer's below lives 5 minutes)
      report   ${baseUrl}/fhir/DiagnosticReport/${report.id}
      SR       ${baseUrl}/dicom-web/instances?SOPInstanceUID=${sr}
-     viewer   ${baseUrl}/viewer?StudyInstanceUIDs=${phantom.studyInstanceUid}
+     viewer   ${baseUrl}/viewer?StudyInstanceUIDs=${phantom.studyInstanceUid}&token=${token}
      console  ${baseUrl}/`);
 };
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import express, { type Router } from 'express';
+import { createViewer } from './viewer.ts';
 
 interface UiDeps {
   readonly version: string;
@@ -31,6 +32,7 @@ const home = ({
 ${row('DICOMweb', '/dicom-web', 'needs a token')}
 ${row('FHIR R4', '/fhir/metadata', 'capability statement, open')}
 ${row('SMART discovery', '/fhir/.well-known/smart-configuration', 'open')}
+${row('Viewer', '/viewer', 'OHIF; the address carries a token')}
 ${row('Health', '/readyz', 'open')}
 ${row('Metrics', '/metrics', 'open')}
 </tbody></table>
@@ -45,6 +47,7 @@ export const createUi = (deps: UiDeps): Router => {
     '/assets/isthmus.css',
     (_request, response) => void response.set('Cache-Control', 'public, max-age=3600').type('css').send(css),
   );
+  router.use('/viewer', createViewer());
   router.get('/', (_request, response) => void response.set(HEADERS).type('html').send(home(deps)));
   return router;
 };
