@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Fault } from '../kernel/fault.ts';
 
 /** One media range of an Accept header (RFC 9110 §12.5.1, PS3.18 §8.7). */
@@ -53,7 +54,10 @@ export const parseMediaType = (text: string): Omit<MediaRange, 'quality'> | unde
 
 const ALIASES: Readonly<Record<string, string>> = { 'image/x-jls': 'image/jls', 'image/x-dicom-rle': 'image/dicom-rle' };
 
-/** Ranges in the order of preference: by q, then as listed. What is no media type is left out. */
+/**
+ * Ranges in the order of preference: by q, then as listed; q=0 says what is not wanted and stands last. What is no media type is
+ * left out.
+ */
 export const parseAccept = (header: string): MediaRange[] =>
   split(header, ',')
     .flatMap((part): MediaRange[] => {
@@ -67,7 +71,6 @@ export const parseAccept = (header: string): MediaRange[] =>
       ];
     })
     .map((range, at) => ({ range, at }))
-    .filter(({ range }) => range.quality > 0)
     .sort((a, b) => b.range.quality - a.range.quality || a.at - b.at)
     .map(({ range }) => range);
 
@@ -76,22 +79,33 @@ export interface Offer {
   /** media type of the body, or of the parts when `multipart` */
   readonly type: string;
   readonly multipart: boolean;
-}
-
-export interface Chosen {
-  readonly offer: Offer;
-  /** asked for; undefined = the default of the type; `*` = as stored */
-  readonly transferSyntax: string | undefined;
+  /** for a type that comes in transfer syntaxes */
+  readonly syntax?: {
+    /** those in which everything can be given; empty when the parts differ, and only `*` fits them all */
+    readonly given: readonly string[];
+    /** the one that is asked for by naming the type alone (PS3.18 §8.7.3) */
+    readonly byDefault: string;
+  };
 }
 
 const RENDERED = /^(image\/(jpeg|png|gif)|text\/html|application\/pdf|video\/)/;
 
-const matches = (range: MediaRange, offer: Offer): boolean => {
+const isAnything = (range: MediaRange): boolean => range.type.endsWith('/*');
+
+const matchesType = (range: MediaRange, offer: Offer): boolean => {
   if (range.type === '*/*') return true;
   if (!offer.multipart) return range.type === offer.type || range.type === `${offer.type.slice(0, offer.type.indexOf('/'))}/*`;
   if (range.type !== 'multipart/related' && range.type !== 'multipart/*') return false;
   const inner = range.parameters.get('type');
   return inner === undefined || inner === offer.type || inner === '*/*';
+};
+
+/** A range that takes any type, or names none of the parts, takes what is stored. */
+const matchesSyntax = (range: MediaRange, offer: Offer): boolean => {
+  if (!offer.syntax) return true;
+  const named = range.type === 'multipart/related' ? range.parameters.has('type') : !isAnything(range);
+  const asked = range.parameters.get('transfer-syntax') ?? (named ? offer.syntax.byDefault : '*');
+  return asked === '*' || offer.syntax.given.includes(asked);
 };
 
 /**
@@ -100,23 +114,50 @@ const matches = (range: MediaRange, offer: Offer): boolean => {
  * @param offers in the server's order of preference; the first answers an absent header and one that takes anything
  * @throws Fault `notAcceptable` naming what is offered; `malformed` when DICOM and rendered types are mixed
  */
-export const negotiate = (header: string | undefined, query: string | undefined, offers: readonly Offer[]): Chosen => {
+export const negotiate = (header: string | undefined, query: string | undefined, offers: readonly Offer[]): Offer => {
   for (const text of [query, header ?? '*/*']) {
     if (text === undefined || text.trim() === '') continue;
     const ranges = parseAccept(text);
-    refuseMixture(ranges);
+    refuseMixture(ranges, offers);
+    const unwanted = ranges.filter((range) => range.quality === 0 && !isAnything(range));
+    const open = offers.filter((offer) => !unwanted.some((range) => matchesType(range, offer) && matchesSyntax(range, offer)));
     for (const range of ranges) {
-      const offer = offers.find((candidate) => matches(range, candidate));
-      if (offer) return { offer, transferSyntax: range.parameters.get('transfer-syntax') };
+      const offer = open.find(
+        (candidate) => range.quality > 0 && matchesType(range, candidate) && matchesSyntax(range, candidate),
+      );
+      if (offer) return offer;
     }
   }
   throw new Fault('notAcceptable', `Offered here: ${offers.map(describe).join(', ')}`);
 };
 
-const refuseMixture = (ranges: readonly MediaRange[]): void => {
+/** A type that lies in both worlds, as a JPEG frame does, is rendered only where it is not offered as data. */
+const refuseMixture = (ranges: readonly MediaRange[], offers: readonly Offer[]): void => {
   const dicom = ranges.some((range) => range.type === 'multipart/related' || range.type.startsWith('application/dicom'));
-  if (dicom && ranges.some((range) => RENDERED.test(range.type)))
+  const isRendered = ({ type }: MediaRange): boolean => RENDERED.test(type) && !offers.some((offer) => offer.type === type);
+  if (dicom && ranges.some(isRendered))
     throw new Fault('malformed', 'DICOM and rendered media types can not be asked for together');
 };
 
-const describe = (offer: Offer): string => (offer.multipart ? `multipart/related; type="${offer.type}"` : offer.type);
+const describe = ({ type, multipart, syntax }: Offer): string => {
+  const whole = multipart ? `multipart/related; type="${type}"` : type;
+  return syntax ? [...syntax.given, '*'].map((uid) => `${whole}; transfer-syntax=${uid}`).join(', ') : whole;
+};
+
+/** The `accept` parameter of a URL. A `+` stays what it is: hardly anyone encodes the one in `application/dicom+json`. */
+export const acceptParameter = (url: string): string | undefined => {
+  const at = url.indexOf('?');
+  const values = (at < 0 ? [] : url.slice(at + 1).split('&')).flatMap((pair) => {
+    if (!pair.startsWith('accept=')) return [];
+    try {
+      return [decodeURIComponent(pair.slice('accept='.length))];
+    } catch {
+      return [];
+    }
+  });
+  return values.length === 0 ? undefined : values.join(',');
+};
+
+/** @throws Fault as `negotiate` */
+export const negotiateFor = ({ headers, url }: IncomingMessage, offers: readonly Offer[]): Offer =>
+  negotiate(headers.accept, acceptParameter(url ?? ''), offers);

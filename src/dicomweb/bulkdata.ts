@@ -1,48 +1,41 @@
-import { findTransferSyntax } from '../dicom/transfer-syntax.ts';
+import { EXPLICIT_LITTLE_ENDIAN } from '../dicom/transfer-syntax.ts';
 import { Fault } from '../kernel/fault.ts';
-import { negotiate } from './accept.ts';
+import { negotiateFor, type Offer } from './accept.ts';
 import type { Handler } from './context.ts';
-import { rangesOf } from './frames.ts';
-import { createMultipartWriter, writeBody } from './multipart-writer.ts';
-import { accessOf, factsOf } from './request-facts.ts';
-import { selectedInstance } from './selected.ts';
+import { findFrames, frameOffers, sendFrames } from './frames.ts';
+import { instanceUrl, selectedInstance } from './selected.ts';
+import { sendParts, transfer } from './transfer.ts';
+import { valueReader } from './value-bytes.ts';
 
-const SWAPPED: Readonly<Record<string, number>> = { OW: 2, OF: 4, OL: 4 };
-const OFFERS = [
-  { type: 'application/octet-stream', multipart: true },
-  { type: 'application/octet-stream', multipart: false },
-] as const;
+const OCTETS = 'application/octet-stream';
+const syntax = { given: [EXPLICIT_LITTLE_ENDIAN], byDefault: EXPLICIT_LITTLE_ENDIAN };
+const OFFERS: readonly Offer[] = [
+  { type: OCTETS, multipart: true, syntax },
+  { type: OCTETS, multipart: false, syntax },
+];
 
-/** One value that metadata names by URI (PS3.18 §10.4.1.1.5); pixel data in fragments is fetched by frames. */
+/** One value that metadata names by URL (PS3.18 §10.4.1.1.5); pixel data in fragments comes as its frames, one part each. */
 export const bulkdata: Handler = async (context) => {
-  const { request, response, studies, audit, path } = context;
+  const { request, studies, path } = context;
   const { study, found } = await selectedInstance(context);
   const value = found.bulk.find((candidate) => candidate.path === path.rest);
-  const syntax = findTransferSyntax(found.row.transferSyntaxUid)!;
-  if (value?.length === undefined || syntax.deflated) throw new Fault('unknown', 'No such bulk data');
-  const query = new URL(request.url, 'http://localhost').searchParams.get('accept') ?? undefined;
-  const { offer } = negotiate(request.headers.accept, query, OFFERS);
-  await audit.retrieved(factsOf(context), accessOf(study, [found.row]));
-  const location = `${context.root}/studies/${path.study}/series/${path.series}/instances/${path.instance}/bulkdata/${value.path}`;
-  const bytes = () =>
-    rangesOf(
-      studies,
-      found.row,
-      [{ start: value.offset, end: value.offset + value.length! }],
-      syntax.bigEndian ? (SWAPPED[value.vr] ?? 1) : 1,
-    );
-  try {
-    if (!offer.multipart) {
-      response.writeHead(200, { 'Content-Type': offer.type, 'Content-Length': value.length, 'Content-Location': location });
-      return request.method === 'HEAD' ? void response.end() : await writeBody(response, bytes());
-    }
-    const writer = createMultipartWriter(response, offer.type);
-    response.writeHead(200, { 'Content-Type': writer.contentType });
-    if (request.method === 'HEAD') return void response.end();
-    await writer.part({ 'Content-Type': offer.type, 'Content-Location': location }, bytes());
-    await writer.end();
-  } catch (error) {
-    context.log.warn('bulk data broke off', { requestId: context.requestId, error });
-    response.destroy();
+  // Fragments within an item, as an icon may have, are not served.
+  if (!value || (value.length === undefined && value.path.includes('/'))) throw new Fault('unknown', 'No such bulk data');
+  const location = `${instanceUrl(context, found.row)}/bulkdata/${value.path}`;
+  const selection = { study, rows: [found.row] };
+  const { length, offset } = value;
+  if (length === undefined) {
+    const all = await findFrames(studies, found, 'all');
+    const offer = negotiateFor(request, frameOffers(all));
+    await transfer(context, selection, (onSent) => sendFrames(context, all, offer, () => location, onSent));
+    return;
   }
+  const offer = negotiateFor(request, OFFERS);
+  const read = valueReader(studies, found.row, value);
+  const part = {
+    headers: { 'Content-Type': `${OCTETS};transfer-syntax=${EXPLICIT_LITTLE_ENDIAN}`, 'Content-Location': location },
+    length,
+    body: () => read(offset, offset + length),
+  };
+  await transfer(context, selection, (onSent) => sendParts(context, offer, [part], onSent));
 };

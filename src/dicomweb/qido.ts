@@ -1,16 +1,15 @@
-import type { DicomJson } from '../dicom/json.ts';
-import type { Found, Level } from '../studies/ports.ts';
-import { negotiate } from './accept.ts';
+import { type DicomJson, stringifyDataset } from '../dicom/json.ts';
+import type { Restriction } from '../kernel/restriction.ts';
+import type { Found, InstanceRow, Level, StudyRow } from '../studies/ports.ts';
+import { negotiateFor } from './accept.ts';
+import type { StudyAccess } from './audit-port.ts';
 import type { Context, Handler } from './context.ts';
-import { type ParsedQuery, parseQuery } from './query.ts';
+import { JSON_OFFERS } from './metadata.ts';
+import { INDEXED, type ParsedQuery, parseQuery } from './query.ts';
 import { accessOf, factsOf } from './request-facts.ts';
 
-export const JSON_OFFERS = [
-  { type: 'application/dicom+json', multipart: false },
-  { type: 'application/json', multipart: false },
-] as const;
-
-const MAX_AUDITED = 1000;
+/** Warning headers name the server (RFC 9111 §5.5). */
+const warning = (text: string): string => `299 isthmus: "${text}"`;
 
 const url = (context: Context, found: Found, level: Level): string => {
   const study = `${context.root}/studies/${found.study.studyInstanceUid}`;
@@ -40,40 +39,61 @@ const instanceText = ({ instance }: Found): string =>
   [inner(instance!.json), `"00083002":${strings('UI', [instance!.transferSyntaxUid])}`].join(',');
 
 /** A row of a level; without a parent in the path the parents' attributes come with it (PS3.18 §10.6.3.3). */
-const rowText = (context: Context, found: Found, level: Level): string => {
+const rowOf = (context: Context, found: Found, level: Level): DicomJson => {
   const own = level === 'study' ? studyText(found) : level === 'series' ? seriesText(found) : instanceText(found);
   const parents = [
     ...(level !== 'study' && context.path.study === undefined ? [studyText(found)] : []),
     ...(level === 'instance' && context.path.series === undefined ? [seriesText(found)] : []),
   ];
-  return `{${[own, ...parents, `"00081190":${strings('UR', [url(context, found, level)])}`].join(',')}}`;
+  return JSON.parse(`{${[own, ...parents, `"00081190":${strings('UR', [url(context, found, level)])}`].join(',')}}`) as DicomJson;
 };
 
-/** Adds what `includefield` asks for from the metadata of the row's own or first instance; pixel data and instance-only attributes stay out. */
-const withFields = async (
+/** What is asked for and may not simply be absent: a row has all that the index knows of its level. */
+const missingFields = (row: DicomJson, { includeFields, query: { level } }: ParsedQuery): readonly string[] | 'all' => {
+  if (includeFields === 'all') return 'all';
+  const known = new Set(INDEXED[level]);
+  return [...includeFields].filter((tag) => !(tag in row) && !known.has(tag) && isOfLevel(tag, level));
+};
+
+/** Adds what `includefield` asks for from the dataset of the row's own or first instance; pixel data and instance-only attributes stay out. */
+const addFields = async (
   context: Context,
-  text: string,
+  row: DicomJson,
   found: Found,
   parsed: ParsedQuery,
-  restriction: Parameters<Context['studies']['search']>[1],
-): Promise<string> => {
-  const row = JSON.parse(text) as DicomJson;
-  const wanted = parsed.includeFields === 'all' ? undefined : [...parsed.includeFields].filter((tag) => !(tag in row));
-  if (wanted?.length === 0) return text;
+  restriction: Restriction,
+): Promise<void> => {
+  const wanted = missingFields(row, parsed);
+  if (wanted.length === 0) return;
+  const instance = found.instance ?? (await firstInstance(context, found, restriction));
+  if (!instance) return;
   const selection = {
-    studyInstanceUid: found.study.studyInstanceUid,
-    seriesInstanceUid: found.series?.seriesInstanceUid,
-    sopInstanceUid: found.instance?.sopInstanceUid,
+    studyInstanceUid: instance.studyInstanceUid,
+    seriesInstanceUid: instance.seriesInstanceUid,
+    sopInstanceUid: instance.sopInstanceUid,
   };
   for await (const { json } of context.studies.metadata(selection, restriction)) {
     const dataset = JSON.parse(json) as DicomJson;
-    for (const tag of wanted ?? Object.keys(dataset)) {
+    for (const tag of wanted === 'all' ? Object.keys(dataset) : wanted) {
       const element = dataset[tag];
       if (element && !(tag in row) && element.BulkDataURI === undefined && isOfLevel(tag, parsed.query.level)) row[tag] = element;
     }
-    break;
   }
-  return JSON.stringify(Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))));
+};
+
+const firstInstance = async (context: Context, found: Found, restriction: Restriction): Promise<InstanceRow | undefined> => {
+  const { rows } = await context.studies.search(
+    {
+      level: 'instance',
+      studyInstanceUid: found.study.studyInstanceUid,
+      seriesInstanceUid: found.series?.seriesInstanceUid,
+      matches: new Map(),
+      limit: 1,
+      offset: 0,
+    },
+    restriction,
+  );
+  return rows[0]?.instance;
 };
 
 /** Attributes of patient and study may be shown for a study; a series adds its own; an instance has all. */
@@ -109,39 +129,31 @@ export const qido =
   async (context) => {
     const { request, response, studies, path } = context;
     const { restriction } = await context.view('s');
-    const search = new URL(request.url, 'http://localhost').search;
-    const parameters = new URLSearchParams(search);
-    const { offer } = negotiate(request.headers.accept, parameters.get('accept') ?? undefined, JSON_OFFERS);
-    const parsed = parseQuery(level, path, parameters);
-    if (path.study !== undefined && !(await studies.study(path.study, restriction)))
-      return answer(context, offer.type, '[]', [], search);
+    negotiateFor(request, JSON_OFFERS);
+    const { search } = new URL(request.url, 'http://localhost');
+    const parsed = parseQuery(level, path, new URLSearchParams(search));
     const { rows, more } = await studies.search(parsed.query, restriction);
     const texts: string[] = [];
     for (const found of rows) {
-      const text = rowText(context, found, level);
-      const wants = parsed.includeFields === 'all' || parsed.includeFields.size > 0;
-      texts.push(wants ? await withFields(context, text, found, parsed, restriction) : text);
+      const row = rowOf(context, found, level);
+      await addFields(context, row, found, parsed, restriction);
+      texts.push(stringifyDataset(row));
     }
-    if (parsed.fuzzy)
-      response.appendHeader(
-        'Warning',
-        '299 isthmus: "The fuzzymatching parameter is not supported. Only literal matching has been performed."',
-      );
-    if (more) response.appendHeader('Warning', '299 isthmus: "There are additional results that can be requested"');
-    await answer(context, offer.type, `[${texts.join(',')}]`, rows, search);
+    await context.audit.queried(factsOf(context), search, accessesOf(rows));
+    for (const text of parsed.warnings) response.appendHeader('Warning', warning(text));
+    if (more) response.appendHeader('Warning', warning('There are additional results that can be requested'));
+    const bytes = Buffer.from(`[${texts.join(',')}]`);
+    response.writeHead(200, { 'Content-Type': 'application/dicom+json', 'Content-Length': bytes.length });
+    response.end(bytes);
   };
 
-const answer = async (context: Context, type: string, body: string, rows: readonly Found[], search: string): Promise<void> => {
-  const byStudy = new Map(
-    rows
-      .slice(0, MAX_AUDITED)
-      .map((found) => [found.study.studyInstanceUid, accessOf(found.study, found.instance ? [found.instance] : [])]),
-  );
-  await context.audit.queried(factsOf(context), search, [...byStudy.values()]);
-  const bytes = Buffer.from(body);
-  context.response.writeHead(200, {
-    'Content-Type': type === 'application/json' ? 'application/dicom+json' : type,
-    'Content-Length': bytes.length,
-  });
-  context.response.end(bytes);
+/** Every study the answer names, once. */
+const accessesOf = (rows: readonly Found[]): StudyAccess[] => {
+  const byStudy = new Map<string, { study: StudyRow; instances: InstanceRow[] }>();
+  for (const { study, instance } of rows) {
+    const entry = byStudy.get(study.studyInstanceUid) ?? { study, instances: [] };
+    if (instance) entry.instances.push(instance);
+    byStudy.set(study.studyInstanceUid, entry);
+  }
+  return [...byStudy.values()].map(({ study, instances }) => accessOf(study, instances));
 };

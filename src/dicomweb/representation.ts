@@ -1,11 +1,11 @@
 import { toExplicitLittleEndian } from '../dicom/explicit-little-endian.ts';
 import { EXPLICIT_LITTLE_ENDIAN, findTransferSyntax } from '../dicom/transfer-syntax.ts';
-import { Fault } from '../kernel/fault.ts';
 import type { InstanceRow } from '../studies/ports.ts';
 import type { Studies } from '../studies/service.ts';
+import type { OutPart } from './multipart-writer.ts';
 
 /** How an instance goes out: as stored, or rewritten to Explicit VR Little Endian. */
-export interface Representation {
+interface Representation {
   readonly transferSyntaxUid: string;
   readonly rewritten: boolean;
 }
@@ -18,20 +18,21 @@ export const representationOf = (row: InstanceRow): Representation => {
     : { transferSyntaxUid: row.transferSyntaxUid, rewritten: false };
 };
 
-/**
- * @param asked transfer-syntax parameter; undefined = Explicit VR Little Endian, `*` = as stored
- * @throws Fault `notAcceptable` naming what is available
- */
-export const agreeOn = (rows: readonly InstanceRow[], asked: string | undefined): void => {
-  if (asked === '*') return;
-  const wanted = asked ?? EXPLICIT_LITTLE_ENDIAN;
-  const other = rows.map(representationOf).find((representation) => representation.transferSyntaxUid !== wanted);
-  if (other) throw new Fault('notAcceptable', `Available here: transfer-syntax=${other.transferSyntaxUid}, transfer-syntax=*`);
+/** Transfer syntaxes in which every one of the instances can be given; none when they differ. */
+export const commonSyntaxes = (rows: readonly InstanceRow[]): string[] => {
+  const all = new Set(rows.map((row) => representationOf(row).transferSyntaxUid));
+  return all.size === 1 ? [...all] : [];
 };
 
-export const objectBytes = (studies: Studies, row: InstanceRow): AsyncIterable<Buffer> => {
-  const bytes = studies.bytes(row);
-  return representationOf(row).rewritten
-    ? toExplicitLittleEndian(bytes, findTransferSyntax(row.transferSyntaxUid)!.bigEndian)
-    : bytes;
+/** A whole instance as one part of an answer. */
+export const instancePart = (studies: Studies, row: InstanceRow): OutPart => {
+  const { transferSyntaxUid, rewritten } = representationOf(row);
+  return {
+    headers: { 'Content-Type': `application/dicom;transfer-syntax=${transferSyntaxUid}` },
+    length: rewritten ? undefined : row.location.length,
+    body: () =>
+      rewritten
+        ? toExplicitLittleEndian(studies.bytes(row), findTransferSyntax(row.transferSyntaxUid)!.bigEndian)
+        : studies.bytes(row),
+  };
 };

@@ -1,4 +1,4 @@
-import express, { type Request, type Response, type Router } from 'express';
+import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import type { Principal } from '../access/principal.ts';
 import { isUid } from '../dicom/uid.ts';
 import { asFault, Fault } from '../kernel/fault.ts';
@@ -7,6 +7,7 @@ import { bulkdata } from './bulkdata.ts';
 import type { Context, DicomwebDeps, Handler } from './context.ts';
 import { frames } from './frames.ts';
 import { metadata } from './metadata.ts';
+import { ClientGone } from './multipart-writer.ts';
 import { qido } from './qido.ts';
 import { retrieve } from './retrieve.ts';
 import { sendFault } from './status-report.ts';
@@ -94,7 +95,7 @@ export const createDicomweb = (deps: DicomwebDeps): Router => {
         view: (interaction) => deps.gate.view(asked, 'ImagingStudy', interaction),
       });
     } catch (error) {
-      await refuse(deps, { request, response, requestId, principal, route: route.path }, asFault(error));
+      await refuse(deps, { request, response, requestId, principal, route: route.path }, error);
     }
   };
 
@@ -107,8 +108,15 @@ export const createDicomweb = (deps: DicomwebDeps): Router => {
   const nowhere: Handler = async () => {
     throw new Fault('unknown', 'No such resource');
   };
+  const undecodable: Handler = async () => {
+    throw new Fault('malformed', 'The path is not percent-encoded text');
+  };
   router.use((request: Request, response: Response) =>
     handle({ path: '/', methods: { [request.method]: nowhere } })(request, response),
+  );
+  // A path that can not even be decoded never reaches a route.
+  router.use((_error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    handle({ path: '/', methods: { [request.method]: undecodable } })(request, response),
   );
   return router;
 };
@@ -121,25 +129,28 @@ interface Refused {
   readonly route: string;
 }
 
-const refuse = async (
-  deps: DicomwebDeps,
-  { request, response, requestId, principal, route }: Refused,
-  found: Fault,
-): Promise<void> => {
-  let fault = found;
-  if (fault.code === 'bug') deps.log.error('a DICOMweb request failed', { requestId, route, error: fault.cause });
+/** Not in any standard, but what logs of proxies call a client that left before the answer. */
+const CLIENT_LEFT = 499;
+
+const hasLeft = (request: Request, error: unknown): boolean =>
+  error instanceof ClientGone || (request.destroyed && !request.complete && !(error instanceof Fault));
+
+const refuse = async (deps: DicomwebDeps, refused: Refused, error: unknown): Promise<void> => {
+  const { request, response, requestId, principal, route } = refused;
+  const left = hasLeft(request, error);
+  let fault = asFault(error);
+  if (!left && fault.code === 'bug')
+    deps.log.error('a DICOMweb request failed', { requestId, route, error: fault.cause ?? fault });
+  else if (!left && fault.status >= 500)
+    deps.log.warn('a DICOMweb request was refused', { requestId, route, status: fault.status });
   try {
     const facts = { requestId, principal, address: request.socket.remoteAddress ?? '', method: request.method, route };
-    await deps.audit.refused(facts, fault.status, fault.code, request.params.study as string | undefined);
-  } catch (error) {
-    deps.log.error('a refusal could not be recorded', { requestId, error });
+    const [status, reason] = left ? [CLIENT_LEFT, 'client-left'] : [fault.status, fault.code];
+    await deps.audit.refused(facts, status, reason, request.params?.study as string | undefined);
+  } catch (failure) {
+    deps.log.error('a refusal could not be recorded', { requestId, error: failure });
     fault = new Fault('busy', 'The server can not record accesses now', { retryAfterSeconds: 30 });
   }
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  // What the client still sends is not read any further.
-  if (!request.complete) response.setHeader('Connection', 'close');
-  sendFault(response, fault, requestId);
+  if (left || response.headersSent) response.destroy();
+  else await sendFault(request, response, fault, requestId);
 };

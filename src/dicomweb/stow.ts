@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { View } from '../access/gate.ts';
 import { Fault } from '../kernel/fault.ts';
 import { UNRESTRICTED } from '../kernel/restriction.ts';
@@ -14,9 +15,10 @@ const DICOM = 'application/dicom';
 const CANNOT_UNDERSTAND = 0xc000;
 
 /** Bytes of the body, counted, so that no client sends without end. */
-async function* counted(source: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer> {
+async function* counted(request: IncomingMessage, limit: number): AsyncGenerator<Buffer> {
   let bytes = 0;
-  for await (const chunk of source) {
+  // The connection outlives a refusal in the middle of the body: the client is still to hear why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > limit) throw new Fault('tooLarge', `A store request may hold ${limit} bytes`);
     yield chunk;
@@ -52,11 +54,14 @@ const receiveParts = async (context: Context, reception: Reception): Promise<voi
 /** @throws Fault `unsupportedMedia` before anything is read */
 const checkContentType = (context: Context): void => {
   const media = parseMediaType(context.request.headers['content-type'] ?? '');
+  const { 'content-length': length, 'content-encoding': encoding } = context.request.headers;
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
+    throw new Fault('unsupportedMedia', 'A store request is taken without a Content-Encoding');
   const inner = media?.parameters.get('type')?.toLowerCase();
   const isMultipart = media?.type === 'multipart/related' && (inner === undefined || inner === DICOM);
   if (media?.type !== DICOM && !isMultipart)
     throw new Fault('unsupportedMedia', 'Store takes multipart/related; type="application/dicom" and application/dicom');
-  if (Number(context.request.headers['content-length'] ?? 0) > context.config.stowMaxBytes)
+  if (Number(length ?? 0) > context.config.stowMaxBytes)
     throw new Fault('tooLarge', `A store request may hold ${context.config.stowMaxBytes} bytes`);
 };
 
