@@ -27,7 +27,7 @@ export const bulkdata: Handler = async (context) => {
   if (length === undefined) {
     const all = await findFrames(studies, found, 'all');
     const offer = negotiateFor(request, frameOffers(all));
-    await transfer(context, selection, (onSent) => sendFrames(context, all, offer, () => location, onSent));
+    await transfer(context, selection, () => sendFrames(context, all, offer, () => location));
     return;
   }
   const offer = negotiateFor(request, OFFERS);
@@ -37,5 +37,5 @@ export const bulkdata: Handler = async (context) => {
     length,
     body: () => read(offset, offset + length),
   };
-  await transfer(context, selection, (onSent) => sendParts(context, offer, [part], onSent));
+  await transfer(context, selection, () => sendParts(context, offer, [part], () => {}));
 };

@@ -81,7 +81,7 @@ export const frameOffers = ({ syntax, located }: Pick<Frames, 'syntax' | 'locate
 };
 
 /** @param location URL of the part at a place in the list */
-export const frameParts = ({ syntax, located, read }: Frames, location: (at: number) => string): OutPart[] => {
+const frameParts = ({ syntax, located, read }: Frames, location: (at: number) => string): OutPart[] => {
   const transferSyntax = syntax.encapsulated ? syntax.uid : EXPLICIT_LITTLE_ENDIAN;
   return located.map((ranges, at) => ({
     headers: {
@@ -94,20 +94,9 @@ export const frameParts = ({ syntax, located, read }: Frames, location: (at: num
 };
 
 /** Whatever type it was asked for by, a frame goes out under its own. */
-export const sendFrames = async (
-  context: Context,
-  found: Frames,
-  offer: Offer,
-  location: (at: number) => string,
-  onSent: () => void,
-) => {
-  const parts = frameParts(found, location);
-  let left = parts.length;
-  await sendParts(context, { ...offer, type: found.syntax.frameType }, parts, () => {
-    left--;
-    if (left === 0) onSent();
-  });
-};
+export const sendFrames = (context: Context, found: Frames, offer: Offer, location: (at: number) => string): Promise<void> =>
+  // A frame is no whole instance: none counts as sent until all are.
+  sendParts(context, { ...offer, type: found.syntax.frameType }, frameParts(found, location), () => {});
 
 /** WADO-RS frames (PS3.18 §10.4.1.1.3): bare frames, native or as the codestream that is stored. */
 export const frames: Handler = async (context) => {
@@ -116,7 +105,7 @@ export const frames: Handler = async (context) => {
   const wanted = await findFrames(context.studies, found, numbers);
   const offer = negotiateFor(context.request, frameOffers(wanted));
   const url = `${instanceUrl(context, found.row)}/frames`;
-  await transfer(context, { study, rows: [found.row] }, (onSent) =>
-    sendFrames(context, wanted, offer, (at) => `${url}/${numbers[at]}`, onSent),
+  await transfer(context, { study, rows: [found.row] }, () =>
+    sendFrames(context, wanted, offer, (at) => `${url}/${numbers[at]}`),
   );
 };

@@ -7,7 +7,6 @@ import { bulkdata } from './bulkdata.ts';
 import type { Context, DicomwebDeps, Handler } from './context.ts';
 import { frames } from './frames.ts';
 import { metadata } from './metadata.ts';
-import { ClientGone } from './multipart-writer.ts';
 import { qido } from './qido.ts';
 import { retrieve } from './retrieve.ts';
 import { sendFault } from './status-report.ts';
@@ -133,7 +132,7 @@ interface Refused {
 const CLIENT_LEFT = 499;
 
 const hasLeft = (request: Request, error: unknown): boolean =>
-  error instanceof ClientGone || (request.destroyed && !request.complete && !(error instanceof Fault));
+  request.destroyed && !request.complete && !(error instanceof Fault);
 
 const refuse = async (deps: DicomwebDeps, refused: Refused, error: unknown): Promise<void> => {
   const { request, response, requestId, principal, route } = refused;

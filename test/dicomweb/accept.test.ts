@@ -69,6 +69,7 @@ const TABLE: readonly [string, string | undefined, string | undefined, readonly 
   ],
   ['DW-8 q=0 refuses', 'application/dicom+json;q=0, */*', undefined, JSON_MODEL, 1],
   ['DW-8 q=0 alone', 'application/json;q=0', undefined, JSON_MODEL, 'notAcceptable'],
+  ['DW-8 nothing at all is wanted', '*/*;q=0', undefined, JSON_MODEL, 'notAcceptable'],
   ['DW-8 q that is none', 'application/json;q=high', undefined, JSON_MODEL, 'notAcceptable'],
   ['DW-9 unknown beside known', 'toto, application/dicom+json', undefined, JSON_MODEL, 0],
   ['DW-9 only unknown', 'toto, application/x-unknown', undefined, JSON_MODEL, 'notAcceptable'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { parseQuery } from '../../src/dicomweb/query.ts';
 import { CT, image, type Row, type Service, STUDY, startService } from './service.ts';
 
 const MR_STUDY = '1.2.826.0.1.3680043.8.498.2';
@@ -99,6 +100,7 @@ test('DW-73 DW-74 DW-75 what matches', async (t) => {
     [`StudyInstanceUID=${STUDY}%2C${MR_STUDY}`, 'P-1 P-2'],
     [`StudyInstanceUID=${STUDY}%5C${GUSEVA}`, 'P-1 P-3'],
     ['StudyInstanceUID=', 'P-1 P-2 P-3'],
+    ['StudyInstanceUID=*', 'P-1 P-2 P-3'],
     ['ModalitiesInStudy=PT', 'P-1'],
     ['ModalitiesInStudy=CT', 'P-1 P-3'],
     ['ModalitiesInStudy=MR%5CPT', 'P-1 P-2'],
@@ -243,6 +245,13 @@ test('DW-80 includefield: lists, repeats, keywords, sequences, all', async (t) =
     assert.deepEqual((sequence!.Value as Row[])[0]!['00400009']?.Value, ['SPS-1']);
     assert.deepEqual((sequence!.Value as Row[])[0]!['00401001']?.Value, ['RP-1']);
   }
+});
+
+test('DW-80 a private attribute is asked for with its creator', () => {
+  const asked = (field: string) =>
+    parseQuery('instance', { study: undefined, series: undefined }, new URLSearchParams({ includefield: field })).includeFields;
+  assert.deepEqual(asked('00091010'), new Set(['00090010', '00091010']));
+  assert.deepEqual(asked('00090010,00101010'), new Set(['00090010', '00101010']));
 });
 
 test('DW-78 limit and offset page in a stable order and tell of more', async (t) => {

@@ -139,6 +139,11 @@ test('DW-85 metadata has an ETag; the same is 304, a store makes another', async
     assert.equal(same.headers.get('etag'), etag);
     assert.equal(await same.text(), '');
   }
+  assert.deepEqual(
+    service.events.map(({ verb }) => verb),
+    ['retrieved', 'retrieved', 'retrieved', 'retrieved'],
+    'telling that nothing changed is an access',
+  );
   await service.stow([image({ InstanceNumber: 3 })]);
   const changed = await service.ask(path, { headers: { 'If-None-Match': etag } });
   assert.equal(changed.status, 200);

@@ -42,6 +42,8 @@ export interface Service {
   readonly stow: (objects: readonly Buffer[], study?: string, token?: string) => Promise<Response>;
   /** makes reading an object fail behind this many bytes; undefined = all are whole */
   breakAfter: ((row: InstanceRow) => number | undefined) | undefined;
+  /** makes reading datasets end behind this many: with an error, or as if there were no more */
+  cutMetadata: { readonly after: number; readonly silently: boolean } | undefined;
   /** the audit log refuses what this says */
   refuseRecord: ((verb: keyof DicomwebAudit) => boolean) | undefined;
 }
@@ -89,7 +91,7 @@ export const startService = async (t: TestContext, settings: { stowMaxBytes?: nu
   const app = express().use(
     '/dicom-web',
     createDicomweb({
-      studies: breakable(studies, () => service.breakAfter),
+      studies: breakable(studies, () => service),
       gate: createGate({
         tokens: { principalOf: async (token) => principalOf(token) },
         consents: {
@@ -154,10 +156,21 @@ const calls = (url: string): Pick<Service, 'url' | 'ask' | 'rows' | 'stow'> => {
   };
 };
 
-const breakable = (studies: Studies, limit: () => Service['breakAfter']): Studies => ({
+const breakable = (studies: Studies, service: () => Partial<Service>): Studies => ({
   ...studies,
+  metadata: async function* (selection, restriction) {
+    const { cutMetadata: cut } = service();
+    let given = 0;
+    for await (const found of studies.metadata(selection, restriction)) {
+      if (given++ === cut?.after) {
+        if (cut.silently) return;
+        throw new Error('the disk lost a sector');
+      }
+      yield found;
+    }
+  },
   bytes: async function* (row, start, end) {
-    const allowed = limit()?.(row);
+    const allowed = service().breakAfter?.(row);
     let given = 0;
     for await (const chunk of studies.bytes(row, start, end)) {
       if (allowed !== undefined && given + chunk.length > allowed) {

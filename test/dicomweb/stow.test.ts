@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { multipart } from '../../demo/client.ts';
 import { parts } from '../harness.ts';
@@ -184,6 +185,24 @@ test('AT-55 a large body without a token is 401, not a reset connection', async 
   for (let at = 0; at < 40; at++) outgoing.write(Buffer.alloc(100_000));
   outgoing.end();
   assert.equal((await answer).status, 401);
+});
+
+test('AT-55 a client that writes all before it reads gets its answer too', async (t) => {
+  const service = await startService(t);
+  const socket = connect(service.port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  const length = 16_000_000;
+  socket.write(
+    `POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: ${length}\r\n\r\n`,
+  );
+  const chunk = Buffer.alloc(1_000_000);
+  for (let sent = 0; sent < length; sent += chunk.length)
+    await new Promise<void>((resolve, reject) => socket.write(chunk, (error) => (error ? reject(error) : resolve())));
+  const started = performance.now();
+  let text = '';
+  for await (const bytes of socket) text += bytes;
+  assert.match(text, /^HTTP\/1\.1 401 /);
+  assert.ok(performance.now() - started < 1500, 'the connection is closed when the body has ended');
 });
 
 test('DW-31 a client that goes away leaves nothing but a record of it', async (t) => {
