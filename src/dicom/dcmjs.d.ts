@@ -1,4 +1,7 @@
 declare module 'dcmjs' {
+  interface Logger {
+    disableAll(): void;
+  }
   interface Dcmjs {
     readonly data: {
       readonly DicomMetaDictionary: {
@@ -14,7 +17,7 @@ declare module 'dcmjs' {
       ) => { dict: Record<string, unknown>; write(options?: Record<string, unknown>): ArrayBuffer };
       readonly DicomMessage: { readFile(buffer: ArrayBuffer): { dict: Record<string, unknown>; meta: Record<string, unknown> } };
     };
-    readonly log: { setLevel(level: string): void; disableAll(): void };
+    readonly log: Logger & { setLevel(level: string): void; getLoggers(): Record<string, Logger> };
   }
   const dcmjs: Dcmjs;
   // biome-ignore lint/style/noDefaultExport: the shape of the package

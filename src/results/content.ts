@@ -1,4 +1,5 @@
-import { type DicomKeywords, formatDecimalString } from '../dicom/write-check.ts';
+import type { DicomKeywords } from '../dicom/write-check.ts';
+import { formatDecimalString } from '../dicom/write-value.ts';
 import { type Code, codeItem } from './codes.ts';
 
 /** How an item relates to its parent (PS3.3 table C.17.3-8). */
